@@ -79,67 +79,97 @@ func (i Incident) Shares() bool { return i.Group != "" || i.Call != nil }
 // A call that was sent and not answered is in doubt: AWS may have made its flow logs. With
 // the same members it is repeated as it was. Otherwise its remaining members wait until AWS must
 // show what the call made, and are observed again (I4).
-func (s Sharing) Share(ids []string, observed func(Incident) Observation, most int) (calls []Creation) {
-	c := s.c
-	var sent, free []Incident
-	at := map[string]time.Time{}  // of the observation, by flow log
-	was := map[string]*SentCall{} // by flow log
-	changed := func(i Incident) bool { now, _ := c.Incident(i.FlowLogID); return now.Call != was[i.FlowLogID] }
+func (s Sharing) Share(ids []string, observed func(Incident) Observation, most int) []Creation {
+	p := sharePlan{s.c, map[string]time.Time{}, map[string]*SentCall{}}
+	inDoubt, free := p.due(ids, observed)
+	calls, resolved := p.repeat(inDoubt)
+	for _, members := range together(slices.Concat(free, resolved), createdWith) {
+		calls = append(calls, chunks(members, p.c.Policy.TokenKey)...)
+	}
+	calls = slices.DeleteFunc(calls, func(g Creation) bool { return slices.ContainsFunc(g.Incidents, p.hasNewCall) })
+	calls = calls[:min(len(calls), most)]
+	p.note(calls)
+	return calls
+}
+
+// sharePlan is what Share knows of the incidents that it plans calls for.
+type sharePlan struct {
+	c          *Case
+	observedAt map[string]time.Time // by flow log
+	callBefore map[string]*SentCall // the Call of the incident before Share, by flow log
+}
+
+// due are the incidents for which Decide answers Create: those whose call is in doubt, and those that are free to
+// share a new one.
+func (p sharePlan) due(ids []string, observed func(Incident) Observation) (inDoubt, free []Incident) {
 	for _, id := range ids {
-		stored, _ := c.Incident(id)
-		was[id] = stored.Call
-		t, ok := c.begin(id)
+		stored, _ := p.c.Incident(id)
+		p.callBefore[id] = stored.Call
+		t, ok := p.c.begin(id)
 		if !ok || !t.Pending() {
 			continue
 		}
 		o := observed(t.Incident)
-		if c.decideAfter(t.Incident, o).Next != Create {
+		if p.c.decideAfter(t.Incident, o).Next != Create {
 			continue
 		}
-		at[id] = Earlier(o.At, c.Now) // the clock may have gone back
+		p.observedAt[id] = Earlier(o.At, p.c.Now) // the clock may have gone back
 		if t.Call != nil {
-			sent = append(sent, t.Incident)
+			inDoubt = append(inDoubt, t.Incident)
 		} else {
 			free = append(free, t.Incident)
 		}
 	}
-	for _, members := range together(sent, func(i Incident) string { return i.Call.Token }) {
-		again, mayRepeat := newCreation(members, c.Policy.TokenKey), !members[0].Call.Final && len(members) <= mostTogether(members[0])
-		if mayRepeat && again.Token == members[0].Call.Token {
+	return inDoubt, free
+}
+
+// repeat returns the calls in doubt that are repeated as they were. free are the incidents of other calls that have
+// made nothing.
+func (p sharePlan) repeat(inDoubt []Incident) (calls []Creation, free []Incident) {
+	for _, members := range together(inDoubt, func(i Incident) string { return i.Call.Token }) {
+		again := newCreation(members, p.c.Policy.TokenKey)
+		first := again.Incidents[0]
+		mayRepeat := !first.Call.Final && len(members) <= mostTogether(first)
+		if mayRepeat && again.Token == first.Call.Token {
 			calls = append(calls, again)
 			continue
 		}
 		for _, i := range members {
-			if changed(i) { // another incident has handed its call on to this one: the next step plans it
+			if p.hasNewCall(i) { // the next step plans it
 				continue
 			}
-			if i, madeNothing := s.resolveDoubt(i, at[i.FlowLogID]); madeNothing {
+			if i, madeNothing := p.resolveDoubt(i); madeNothing {
 				free = append(free, i)
 			}
 		}
 	}
-	for _, members := range together(free, createdWith) {
-		calls = append(calls, chunks(members, c.Policy.TokenKey)...)
-	}
-	calls = slices.DeleteFunc(calls, func(g Creation) bool { return slices.ContainsFunc(g.Incidents, changed) })
-	calls = calls[:min(len(calls), most)]
+	return calls, free
+}
+
+// hasNewCall reports whether another incident has handed on its call to this one since Share began.
+func (p sharePlan) hasNewCall(i Incident) bool {
+	now, _ := p.c.Incident(i.FlowLogID)
+	return now.Call != p.callBefore[i.FlowLogID]
+}
+
+// note notes each call in its incidents.
+func (p sharePlan) note(calls []Creation) {
 	for _, g := range calls {
 		for _, i := range g.Incidents {
-			sent := SentCall{Token: g.Token, At: c.Now}
+			sent := SentCall{Token: g.Token, At: p.c.Now}
 			if i.Call != nil && i.Call.Token == g.Token {
 				sent.Before = i.Call.At
 			}
 			i.Call = &sent
-			c.Put(i)
+			p.c.Put(i)
 		}
 	}
-	return calls
 }
 
-// resolveDoubt decides about a call in doubt that is not repeated. madeNothing: the observation shows that it made
-// nothing, and the returned incident may be created anew. Otherwise the incident goes on, or is observed later.
-func (s Sharing) resolveDoubt(i Incident, observed time.Time) (_ Incident, madeNothing bool) {
-	c := s.c
+// resolveDoubt decides about an incident whose call in doubt is not repeated. madeNothing: the observation shows that the
+// call made nothing, and the returned incident may be created anew. Otherwise the incident goes on, or is observed later.
+func (p sharePlan) resolveDoubt(i Incident) (_ Incident, madeNothing bool) {
+	c, observed := p.c, p.observedAt[i.FlowLogID]
 	t := &transition{i, c}
 	if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
 		t.takeReplacement(row.FlowLog, fromAnswer) // the incident of that flow log goes on
