@@ -65,7 +65,7 @@ func (r restorer) tasks(ctx context.Context, p stepPlan, calls []incident.Creati
 			return r.create(ctx, i)
 		}})
 	}
-	for _, alike := range incident.SharedTags(p.tagging) {
+	for _, alike := range incident.TagBatches(p.tagging) {
 		out = append(out, task{len(alike), func() (bool, error) { return r.tag(ctx, alike) }})
 	}
 	return out

@@ -101,9 +101,9 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if a.Class != TryAgain && !a.hasSharedCause() {
 		t.Group = "" // AWS says this of one flow log: the others need not wait for it
 	}
-	refused := refusal{t, a, jitter}
-	refused.settleDoubt() // a success ends it below
-	t.markAbsent()        // the observation before the create showed that
+	r := refusal{t, a, jitter}
+	r.settleDoubt() // a success ends it below
+	t.markAbsent()  // the observation before the create showed that
 	switch {
 	case a.Class == Succeeded:
 		t.Call = nil // it is answered
@@ -112,11 +112,11 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		after.AlreadyExists = true
 		t.applyObservation(after)
 	case a.Class == TokenMismatch:
-		refused.applyTokenMismatch(after)
+		r.applyTokenMismatch(after)
 	case a.reachesLimit():
-		refused.applyLimit(after)
+		r.applyLimit(after)
 	default:
-		refused.fail()
+		r.fail()
 	}
 }
 

@@ -43,7 +43,7 @@ func (g Creation) Input() *ec2.CreateFlowLogsInput {
 	if len(g.Incidents) == 1 {
 		return CreateInput(g.Incidents[0], g.Token)
 	}
-	first, shared := g.Incidents[0], g.sharedTags()
+	first, shared := g.Incidents[0], g.commonTags()
 	in := CreateInput(first, g.Token)
 	in.ResourceIds = nil
 	for _, i := range g.Incidents {
@@ -56,8 +56,8 @@ func (g Creation) Input() *ec2.CreateFlowLogsInput {
 	return in
 }
 
-// sharedTags are the own tags that all of the lost flow logs had.
-func (g Creation) sharedTags() map[string]string {
+// commonTags are the own tags that all of the lost flow logs had.
+func (g Creation) commonTags() map[string]string {
 	shared := ownTags(g.Incidents[0].Frozen.Tags)
 	for _, i := range g.Incidents[1:] {
 		own := ownTags(i.Frozen.Tags)
@@ -74,8 +74,8 @@ func mostPerCall(s inventory.Settings) int {
 	return MostResources
 }
 
-// mostTogether is how many incidents may share a call with one.
-func mostTogether(i Incident) int {
+// mostMembers is how many incidents a call for i may have.
+func mostMembers(i Incident) int {
 	if i.AtMost > 0 {
 		return min(i.AtMost, mostPerCall(i.Frozen))
 	}

@@ -22,7 +22,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	logged := len(c.Effects.Log)
 	defer func() { c.Effects.logFailureOnce(logged) }()
 	namesSome := a.Refused != nil && slices.ContainsFunc(g.Incidents, func(i Incident) bool { return names(a.Refused.Message, i.ResourceID) })
-	shared, half := g.sharedTags(), (len(g.Incidents)+1)/2
+	shared, half := g.commonTags(), (len(g.Incidents)+1)/2
 	for _, member := range g.Incidents {
 		t, ok := c.begin(member.FlowLogID)
 		inDoubt := ok && t.Pending() && t.Call != nil

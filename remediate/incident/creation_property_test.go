@@ -198,7 +198,7 @@ func (d *daemon) step() {
 			d.createTogether(g)
 		}
 	}
-	for _, some := range SharedTags(tagging) {
+	for _, some := range TagBatches(tagging) {
 		d.tagAll(some)
 	}
 }

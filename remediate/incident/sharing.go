@@ -129,7 +129,7 @@ func (p sharePlan) repeat(inDoubt []Incident) (calls []Creation, free []Incident
 	for _, members := range together(inDoubt, func(i Incident) string { return i.Call.Token }) {
 		again := newCreation(members, p.c.Policy.TokenKey)
 		first := again.Incidents[0]
-		mayRepeat := !first.Call.Final && len(members) <= mostTogether(first)
+		mayRepeat := !first.Call.Final && len(members) <= mostMembers(first)
 		if mayRepeat && again.Token == first.Call.Token {
 			calls = append(calls, again)
 			continue
@@ -228,7 +228,7 @@ func chunks(members []Incident, key TokenKey) (calls []Creation) {
 		var now, later []Incident
 		taken := map[string]bool{}
 		for _, i := range members {
-			if len(now) == mostTogether(i) || taken[i.ResourceID] {
+			if len(now) == mostMembers(i) || taken[i.ResourceID] {
 				later = append(later, i)
 				continue
 			}

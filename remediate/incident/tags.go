@@ -80,9 +80,9 @@ func (i Incident) StillLacks(f inventory.FlowLog) bool {
 	return missingTags(i.MissingTags, f.Tags) != nil
 }
 
-// SharedTags are the CreateTags calls for incidents that lack tags: one for all that lack the
+// TagBatches are the incidents of each CreateTags call for those that lack tags: one for all that lack the
 // same, as long as AWS has refused none of them.
-func SharedTags(incidents []Incident) [][]Incident {
+func TagBatches(incidents []Incident) [][]Incident {
 	var calls [][]Incident
 	for _, alike := range together(incidents, func(i Incident) string { return cmp.Or(i.CallKey(), i.FlowLogID) }) {
 		calls = slices.AppendSeq(calls, slices.Chunk(alike, mostTagged))
@@ -117,7 +117,7 @@ func (s Sharing) ApplyTags(tagged []Incident, a Answer, jitter float64) {
 		case namesOne && !names(a.Message, i.NewID):
 			t.dueAt(c.Now) // once more, without the one that AWS refuses
 		default:
-			tagging{t}.refused(a, len(tagged) > 1, jitter)
+			tagging{t}.applyRefusal(a, len(tagged) > 1, jitter)
 		}
 	}
 }
@@ -135,10 +135,10 @@ func (t tagging) done() {
 	t.dueAt(wholeSecond(Later(t.RestoredAt, c.Now).Add(c.Policy.ConsistencyWindow)))
 }
 
-// refused sets the time of the next attempt, which is for this incident alone: AWS may have
+// applyRefusal sets the time of the next attempt, which is for this incident alone: AWS may have
 // refused a shared call because of another one. If waiting does not help, it notes that for
 // an alert.
-func (t tagging) refused(a Answer, shared bool, jitter float64) {
+func (t tagging) applyRefusal(a Answer, shared bool, jitter float64) {
 	t.LastError = a.Message
 	t.Tried++
 	next := t.c.Now.Add(attempts.Jittered(t.Tried, jitter))

@@ -115,14 +115,14 @@ func TestLacksTags(t *testing.T) {
 	}
 }
 
-func TestSharedTags(t *testing.T) {
+func TestTagBatches(t *testing.T) {
 	t.Parallel()
 	restored := func(n string, change ...func(*Incident)) Incident {
 		return back("fl-"+n, "fl-new-"+n, append([]func(*Incident){lacks("a", "1")}, change...)...)
 	}
 	refused := func(i *Incident) { i.Attempts = 1 }
 	var got [][]string
-	for _, call := range SharedTags([]Incident{restored("1"), restored("2", lacks("b", "1")), restored("3"), restored("4", refused), restored("5", refused), restored("6", lacks("b", "1"))}) {
+	for _, call := range TagBatches([]Incident{restored("1"), restored("2", lacks("b", "1")), restored("3"), restored("4", refused), restored("5", refused), restored("6", lacks("b", "1"))}) {
 		var ids []string
 		for _, i := range call {
 			ids = append(ids, i.FlowLogID)
@@ -137,13 +137,13 @@ func TestSharedTags(t *testing.T) {
 		many = append(many, restored(fmt.Sprint(n)))
 	}
 	var sizes []int
-	for _, call := range SharedTags(many) {
+	for _, call := range TagBatches(many) {
 		sizes = append(sizes, len(call))
 	}
 	if !slices.Equal(sizes, []int{1000, 1000, 500}) {
 		t.Errorf("calls of %v", sizes)
 	}
-	if calls := SharedTags(nil); len(calls) != 0 {
+	if calls := TagBatches(nil); len(calls) != 0 {
 		t.Errorf("calls for nothing: %v", calls)
 	}
 }
