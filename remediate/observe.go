@@ -71,7 +71,7 @@ func (r restorer) saveObserved(ctx context.Context, incidents []incident.Inciden
 				if o.Failure != nil && !i.Terminal() {
 					jitter = r.jitter()
 				}
-				incident.ApplyStep(c, i, o, jitter)
+				c.RecordObservation(i, o, jitter)
 			}
 		})
 	})

@@ -11,7 +11,7 @@ type stepPlan struct {
 	lone    []incident.Incident // to be created, each by a call of its own
 	shared  []incident.Incident // to be created by calls that Share plans
 	tagging []incident.Incident // restored: the replacement is there, and lacks tags
-	others  []incident.Incident // no call: only what was observed is stored. They are as they were when AWS was asked: see ApplyStep
+	others  []incident.Incident // no call: only what was observed is stored. They are as they were when AWS was asked: see RecordObservation
 }
 
 // decide decides what is to be done about incidents that were due, as the store has them now. It changes nothing,
@@ -32,7 +32,7 @@ func planOf(tx scopeTx, due []incident.Incident, shown map[string]incident.Obser
 		return p, err
 	}
 	for _, was := range due {
-		switch i, step := incident.StepFor(c, was.FlowLogID, shown[was.ResourceID]); step {
+		switch i, step := c.StepFor(was.FlowLogID, shown[was.ResourceID]); step {
 		case incident.StepTag:
 			p.tagging = append(p.tagging, i)
 		case incident.StepShare:

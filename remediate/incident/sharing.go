@@ -29,7 +29,7 @@ func (s Sharing) Gather(eventID string, ids []string) {
 	alike := map[string][]Incident{}
 	for _, id := range ids {
 		i, found := c.Incident(id)
-		if !found || i.EventID != eventID || !c.isFresh(i) {
+		if !found || i.EventID != eventID || !isFresh(c, i) {
 			continue
 		}
 		roomForOurs := len(ownTags(i.Frozen.Tags)) < inventory.MostTags // without our tag, the policy in deploy/ allows no CreateTags
@@ -51,7 +51,7 @@ func (s Sharing) Gather(eventID string, ids []string) {
 
 // isFresh reports whether an incident has just been opened, for the first time, so that no
 // create can have been sent for it.
-func (c *Case) isFresh(i Incident) bool {
+func isFresh(c *Case, i Incident) bool {
 	openedNow := i.State == Open && i.OpenedAt.Equal(c.Now)
 	return openedNow && i.Untried && i.Call == nil
 }
@@ -180,14 +180,15 @@ func (p sharePlan) resolveDoubt(i Incident) (_ Incident, madeNothing bool) {
 		return i, false
 	}
 	i.NothingMadeAt = observed
-	return c.withFreshToken(i), true
+	return p.withFreshToken(i), true
 }
 
 // withFreshToken is an incident whose call in doubt has made nothing. It gets another token, because
 // with that call's token AWS would repeat its answer. If another incident has handed on the call, the
 // call had another token, and the incident keeps its own: a call with that may have been sent, too, and
 // only the same token makes no second flow log (I4).
-func (c *Case) withFreshToken(i Incident) Incident {
+func (p sharePlan) withFreshToken(i Incident) Incident {
+	c := p.c
 	if handedOn := i.Group == "" && i.Call.Token != c.Policy.TokenKey.Token(i); handedOn {
 		return i
 	}

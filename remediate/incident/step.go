@@ -12,7 +12,7 @@ const (
 
 // StepFor returns a flow log's incident as the case has it, and what a step does about it after an
 // observation of its resource.
-func StepFor(c *Case, id string, o Observation) (Incident, Step) {
+func (c *Case) StepFor(id string, o Observation) (Incident, Step) {
 	i, _ := c.Incident(id)
 	replacement, there := o.FlowLogs[i.NewID]
 	lacksTags, _ := i.LacksTags(c.Policy, c.Now)
@@ -27,10 +27,10 @@ func StepFor(c *Case, id string, o Observation) (Incident, Step) {
 	return i, StepCreate
 }
 
-// ApplyStep records what was observed for an incident for which a step makes no call. was is the incident at the
-// beginning of the step, which decided what AWS was asked about. jitter, in [0, 1), spreads the next attempt after an
-// observation that failed.
-func ApplyStep(c *Case, was Incident, o Observation, jitter float64) {
+// RecordObservation records what was observed for an incident for which a step makes no call (StepRecord). was is the
+// incident at the beginning of the step, which decided what AWS was asked about. jitter, in [0, 1), spreads the next
+// attempt after an observation that failed.
+func (c *Case) RecordObservation(was Incident, o Observation, jitter float64) {
 	switch id := was.FlowLogID; {
 	case was.Terminal():
 		c.Finish(id)

@@ -39,7 +39,7 @@ func TestStepFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := given(gone("fl-1"), pending("fl-1", tt.change))
-			if i, got := StepFor(c, "fl-1", tt.o); got != tt.want || i.FlowLogID != "fl-1" {
+			if i, got := c.StepFor("fl-1", tt.o); got != tt.want || i.FlowLogID != "fl-1" {
 				t.Errorf("%d for %s, want %d", got, i.FlowLogID, tt.want)
 			}
 		})
