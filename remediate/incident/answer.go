@@ -77,7 +77,7 @@ const roleGrace = 5 * time.Minute
 // asks to observe. jitter, in [0, 1), spreads the next attempt.
 func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float64) {
 	if a.isUnseen(after) {
-		c.ApplyFailure(id, *after.Failure, jitter)
+		c.applyFailure(id, *after.Failure, jitter)
 		return
 	}
 	t, ok := c.begin(id)
@@ -141,8 +141,8 @@ func (t refusal) applyTokenMismatch(after Observation) {
 	}
 }
 
-// ApplyFailure records that an observation failed, and how.
-func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
+// applyFailure records that an observation failed, and how.
+func (c *Case) applyFailure(id string, a Answer, jitter float64) {
 	t, ok := c.begin(id)
 	if !ok || t.Terminal() {
 		return // another step, or a command, was faster

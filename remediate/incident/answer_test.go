@@ -16,7 +16,7 @@ func answer(a Answer, after ...inventory.FlowLog) func(*Case) string {
 
 // noObservation applies AWS's error to an observation for fl-1.
 func noObservation(a Answer) func(*Case) string {
-	return func(c *Case) string { c.ApplyFailure("fl-1", a, 0.5); return "" }
+	return func(c *Case) string { c.applyFailure("fl-1", a, 0.5); return "" }
 }
 
 func TestApplyAnswer(t *testing.T) {

@@ -134,7 +134,7 @@ func (w *world) change(c *Case) string {
 	case 2, 3:
 		return w.answer(c, id)
 	case 4, 5:
-		c.ApplyObservation(id, w.observation())
+		c.applyObservation(id, w.observation())
 		return "observation"
 	case 6:
 		c.Policy.DriftAlerts = rapid.Bool().Draw(w.t, "drift alerts")
@@ -145,10 +145,10 @@ func (w *world) change(c *Case) string {
 		c.Rows().Relearn(id) // which follows every refresh
 		return "found"
 	case 9:
-		c.Verify(id, w.observation())
+		c.verify(id, w.observation())
 		return "verify"
 	case 10:
-		c.ApplyFailure(id, Answer{Class: rapid.SampledFrom([]Class{TryAgain, NeedsPerson, ResourceAbsent, RoleSlow}).Draw(w.t, "failure"), Reason: Credentials, Message: "AWS's words"}, 0.5)
+		c.applyFailure(id, Answer{Class: rapid.SampledFrom([]Class{TryAgain, NeedsPerson, ResourceAbsent, RoleSlow}).Draw(w.t, "failure"), Reason: Credentials, Message: "AWS's words"}, 0.5)
 		return "failure"
 	case 11:
 		_ = c.ByHand().Request(id, c.Now) // an error changes nothing
@@ -159,7 +159,7 @@ func (w *world) change(c *Case) string {
 		}
 		return "close released"
 	case 13:
-		c.Finish(id)
+		c.unschedule(id)
 		return "finish"
 	case 14:
 		c.Rows().Created(id, "arn:aws:iam::111122223333:user/mallory")

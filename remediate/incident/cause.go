@@ -6,7 +6,7 @@ import "time"
 // answered to a create (Incident.LastError).
 type Cause string
 
-// The causes. All but the first are causes of decisions too, in the order of Decide's checks.
+// The causes. All but the first are causes of decisions too, in the order of decide's checks.
 const (
 	NeverShown   Cause = "never shown"   // AWS answered each create, and never showed what it made
 	NotSeen      Cause = "not seen"      // the snapshot does not have it
@@ -34,7 +34,7 @@ func awaits(i Incident) Cause {
 }
 
 // Causes are the causes of an incident at a time, as far as its own fields show them: NeverShown, and then the first
-// that applies of the others, in the order of Decide's checks. A blocked incident has none of these others.
+// that applies of the others, in the order of decide's checks. A blocked incident has none of these others.
 func Causes(i Incident, now time.Time) (all []Cause) {
 	if !i.MissingSince.IsZero() {
 		all = append(all, NeverShown)

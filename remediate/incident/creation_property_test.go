@@ -168,11 +168,11 @@ func (d *daemon) step() {
 			case lacks && there:
 				tagging = append(tagging, now)
 			case now.State == Restored:
-				c.Verify(now.FlowLogID, o)
+				c.verify(now.FlowLogID, o)
 			case !now.Pending():
 			case c.decideAfter(now, o).Next != Create:
-				c.ApplyObservation(now.FlowLogID, o)
-			case now.Shares():
+				c.applyObservation(now.FlowLogID, o)
+			case now.sharesCall():
 				sharing = append(sharing, now.FlowLogID)
 			default:
 				lone = append(lone, now)

@@ -251,11 +251,11 @@ func TestCallKey(t *testing.T) {
 		})
 	}
 	for _, i := range []Incident{member(), member(alone, sent("T"))} {
-		if !i.Shares() {
+		if !i.sharesCall() {
 			t.Errorf("Share plans no create of %+v", i)
 		}
 	}
-	if member(alone).Shares() {
+	if member(alone).sharesCall() {
 		t.Error("Share plans the create of an incident without a group")
 	}
 }

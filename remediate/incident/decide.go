@@ -21,7 +21,7 @@ const (
 	NextToken                    // the ClientToken is spent: take a random one
 )
 
-// Decision is what Decide answers.
+// Decision is what decide answers.
 type Decision struct {
 	Next   Next
 	At     time.Time // of Requeue, Postpone and PostponeFlapping
@@ -33,9 +33,9 @@ type Decision struct {
 	Cause Cause
 }
 
-// Decide says what to do next about an open or blocked incident: the answer of the first check
+// decide says what to do next about an open or blocked incident: the answer of the first check
 // that applies, or else to create.
-func Decide(i Incident, facts Facts, p Policy, now time.Time) Decision {
+func decide(i Incident, facts Facts, p Policy, now time.Time) Decision {
 	s := situation{i, facts, p, now}
 	for _, applies := range checks {
 		if d, ok := applies(s); ok {
@@ -45,7 +45,7 @@ func Decide(i Incident, facts Facts, p Policy, now time.Time) Decision {
 	return Decision{Next: Create}
 }
 
-// situation is what Decide decides about.
+// situation is what decide decides about.
 type situation struct {
 	i     Incident
 	facts Facts

@@ -215,7 +215,7 @@ func TestDecide(t *testing.T) {
 			if c.change != nil {
 				c.change(&i, &o, &p)
 			}
-			d := Decide(i, o, p, noon)
+			d := decide(i, o, p, noon)
 			if d.Next != c.next || d.Reason != c.reason {
 				t.Fatalf("decision %+v, want next %s, reason %q", d, c.next, c.reason)
 			}
@@ -294,7 +294,7 @@ func TestTheCauseOfADecision(t *testing.T) {
 			t.Parallel()
 			i, o, p := lost(), facts, policy
 			c.change(&i, &o, &p)
-			if d := Decide(i, o, p, noon); d.Next != c.next || d.Cause != c.cause {
+			if d := decide(i, o, p, noon); d.Next != c.next || d.Cause != c.cause {
 				t.Errorf("%s, because %q; want %s, because %q", d.Next, d.Cause, c.next, c.cause)
 			}
 		})

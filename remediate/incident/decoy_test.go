@@ -20,7 +20,7 @@ func TestLateDecoy(t *testing.T) {
 			for _, f := range o {
 				shown.FlowLogs[f.ID] = f
 			}
-			c.ApplyObservation("fl-1", shown)
+			c.applyObservation("fl-1", shown)
 			return ""
 		}
 	}
@@ -72,7 +72,7 @@ func TestALateDecoyStaysOne(t *testing.T) {
 	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
 	c := given(live("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)))
 	c.Now = noon.Add(10*time.Second + policy.ConsistencyWindow) // by now AWS must show what exists
-	c.ApplyObservation("fl-2", Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
+	c.applyObservation("fl-2", Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
 	row, _ := c.Row("fl-2")
 	if i, _ := c.Incident("fl-2"); i.Reason != Exempt || row.Protected {
 		t.Errorf("%s %s, protected %t", i.State, i.Reason, row.Protected)
@@ -100,10 +100,10 @@ func TestTheOrderOfRecordsDecidesNothing(t *testing.T) {
 			for n, id := range order {
 				c.Now = at.Add(time.Duration(n) * 2 * time.Second)
 				c.ApplyRecord(id, Record{EventID: "e-" + id, Time: at, Rule: Rule{Action: Restore}})
-				c.ApplyObservation(id, nothing())
+				c.applyObservation(id, nothing())
 			}
 			for _, id := range order {
-				c.ApplyObservation(id, nothing())
+				c.applyObservation(id, nothing())
 				i, _ := c.Incident(id)
 				if d := c.decideAfter(i, nothing()); d.Next != Create {
 					t.Errorf("%s is %s %s, and next is %s", id, i.State, i.Reason, d.Next)
@@ -202,7 +202,7 @@ func TestProtectShown(t *testing.T) {
 			for _, f := range o {
 				shown.FlowLogs[f.ID] = f
 			}
-			c.Verify("fl-1", shown)
+			c.verify("fl-1", shown)
 			return ""
 		}
 	}

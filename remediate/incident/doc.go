@@ -2,7 +2,7 @@
 // pure functions: no context, clock, database, AWS client or logger.
 //
 // An [Incident] is opened by a [Record] of DeleteFlowLogs or by a refresh that does not
-// find the flow log any more. [Decide] takes the incident and the [Facts] about its
+// find the flow log any more. The function decide takes the incident and the [Facts] about its
 // resource, and answers a [Decision]: observe again, close, adopt what is there, or
 // create. [CreateInput] is the one call that recreates the flow log. An [Event] groups
 // the incidents of one record or one refresh, about which people get the same alerts.

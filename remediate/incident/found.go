@@ -103,7 +103,7 @@ func (r Rows) shownAlive(row inventory.Row, at time.Time) {
 
 // Relearn makes the incident of a flow log due that the snapshot did not know. If it knows the
 // flow log now, the incident gets its settings, and is open again if it was closed. If it does
-// not, Decide may close the incident as unknown.
+// not, decide may close the incident as unknown.
 func (r Rows) Relearn(id string) {
 	c := r.c
 	i, found := c.Incident(id)

@@ -13,20 +13,20 @@ type State string
 // States, and the methods of [Case] that lead from one to another:
 //
 //	none               -> open      ApplyRecord, ApplyDrift, ByHand.Request
-//	open, blocked      -> restored  ApplyAnswer, Sharing.ApplyCreation (created), ApplyAnswer, ApplyObservation (adopted),
+//	open, blocked      -> restored  ApplyAnswer, Sharing.ApplyCreation (created), ApplyAnswer, applyObservation (adopted),
 //	                                Rows.ApplyFound (a refresh shows what a call in doubt has made: takeAnswer)
-//	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure, Sharing.ApplyCreation (a refusal of one, a used token)
+//	open               -> blocked   ApplyAnswer (a refusal, a decoy), applyFailure, Sharing.ApplyCreation (a refusal of one, a used token)
 //	blocked            -> open      Rows.Created (what was taken for a decoy is AWS's own)
-//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.CloseReleased,
+//	open, blocked      -> closed    applyObservation, ApplyAnswer (its resource is gone), ByHand.CloseReleased,
 //	                                as superseded (its replacement was lost in turn): the methods that lead to restored, Sharing.Share
-//	restored           -> verified  Verify
-//	restored           -> closed    Verify (lost in turn)
+//	restored           -> verified  verify
+//	restored           -> closed    verify (lost in turn)
 //	restored, verified -> closed    Rows.ApplyFound (AWS shows the lost flow log, which was taken from a copy or a file)
 //	restored, verified -> open      the methods that close another incident of its lineage as superseded
 //	closed             -> open      ApplyRecord, ApplyDrift, Rows.Relearn, ByHand.Request, and the methods of the line above
 const (
-	Open     State = "open"     // AWS is observed, and the flow log is restored as soon as Decide allows
-	Restored State = "restored" // a replacement was created or adopted; Verify confirms it
+	Open     State = "open"     // AWS is observed, and the flow log is restored as soon as decide allows
+	Restored State = "restored" // a replacement was created or adopted; verify confirms it
 	Verified State = "verified" // the replacement is active, and no failure of delivery is known
 	Blocked  State = "blocked"  // as Open, but a person is needed, and it is tried less often
 	Closed   State = "closed"   // over without a restore, for a reason

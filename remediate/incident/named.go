@@ -22,7 +22,7 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	known = known && !row.Imported // AWS has not shown it: only a file says that it exists (I2)
 	released := known && row.Released(rec.Time)
 	unprotected := known && !row.Protected && !row.Held // a held one waits until a person says whether it is wanted
-	// Decide is about the incident, which several records may have named. The level of this record's alert is
+	// decide is about the incident, which several records may have named. The level of this record's alert is
 	// about its call alone: whether the call was allowed when it was made.
 	n.Allowed = released || unprotected || rec.Rule.Action == Ignore
 	i, found := c.Incident(id)
@@ -88,7 +88,7 @@ func (c *Case) Foresee(i Incident) Reason {
 }
 
 // Forecast returns what would be decided about a flow log that a record names, if AWS did not show it: adopt its
-// replacement, or else what Decide says of a new incident that this record opens.
+// replacement, or else what decide says of a new incident that this record opens.
 func (c *Case) Forecast(id string, rec Record) Decision {
 	row, known := c.Row(id)
 	if i, _ := c.Incident(id); known && i.HasReplacement() {
@@ -103,5 +103,5 @@ func (c *Case) decideAbsent(i Incident) Decision {
 	at := Later(c.Now, i.OpenedAt) // another message may have opened it a moment after this one's now
 	f := c.facts(i, Observation{At: at, Resources: map[string]bool{i.ResourceID: true}})
 	f.CreatedAt, f.MayBeDecoy = time.Time{}, false // no end is deferred
-	return Decide(i, f, c.Policy, c.Now)
+	return decide(i, f, c.Policy, c.Now)
 }

@@ -27,7 +27,7 @@ import (
 // drifted; a func(*Case) changes the case. The third part is what is done to the case. The
 // last part is all that this changes:
 //
-//	= create                    what the third part returned: here what Decide says
+//	= create                    what the third part returned: here what decide says
 //	row fl-1: State=gone        the fields of a row that have changed; "new row": there was none
 //	fl-1: NextAttemptAt=+1m0s   the same of an incident; "opened", "reopened": what differs from the result of New, reopen
 //	logged fl-1 closed/held: …  a line in the history and in the log; "history", "log": in one of them

@@ -33,30 +33,30 @@ func (o Observation) lacks(id, resource string) bool {
 	return o.Resources[resource] && !shown
 }
 
-// decideAfter is Decide with the facts of the case and of an observation.
+// decideAfter is decide with the facts of the case and of an observation.
 func (c *Case) decideAfter(i Incident, o Observation) Decision {
 	if _, seen := seenRow(c, i); !i.Known && seen {
 		return Decision{Next: Requeue, At: c.Now} // learn it first
 	}
-	return Decide(i.ClampTimes(c.Now, c.Policy), c.facts(i, o), c.Policy, c.Now)
+	return decide(i.ClampTimes(c.Now, c.Policy), c.facts(i, o), c.Policy, c.Now)
 }
 
-// ApplyObservation decides about an open or blocked incident, and carries out the decision.
+// applyObservation decides about an open or blocked incident, and carries out the decision.
 // It makes no create: if one is due, the incident stays due.
-func (c *Case) ApplyObservation(id string, o Observation) {
+func (c *Case) applyObservation(id string, o Observation) {
 	if t, ok := c.begin(id); ok && t.Pending() {
 		t.applyObservation(o)
 	}
 }
 
-// Finish is the last step of an incident that is terminal: verified or closed.
-func (c *Case) Finish(id string) {
+// unschedule is transition.unschedule for an incident that is still terminal: verified or closed.
+func (c *Case) unschedule(id string) {
 	if t, ok := c.begin(id); ok && t.Terminal() { // else it was opened again meanwhile
-		t.finish()
+		t.unschedule()
 	}
 }
 
-// applyObservation is Case.ApplyObservation for a transition.
+// applyObservation is Case.applyObservation for a transition.
 func (t *transition) applyObservation(o Observation) {
 	c := t.c
 	if row, seen := seenRow(c, t.Incident); !t.Known && seen {
@@ -76,7 +76,7 @@ func (t *transition) applyObservation(o Observation) {
 	if f.Alive {
 		t.NotFoundAt = time.Time{} // its resource is there, too
 	}
-	d := Decide(t.Incident, f, c.Policy, c.Now)
+	d := decide(t.Incident, f, c.Policy, c.Now)
 	if f.Alive && d.Next == Requeue {
 		t.AliveSince = Soonest(t.AliveSince, c.Now)
 		t.TimesAlive++

@@ -16,14 +16,14 @@ func seen(shown ...inventory.FlowLog) Observation {
 	return o
 }
 
-// observe applies an observation of vpc-1, and returns what Decide says about the observation before that.
+// observe applies an observation of vpc-1, and returns what decide says about the observation before that.
 func observe(shown ...inventory.FlowLog) func(*Case) string { return apply(seen(shown...)) }
 
 func apply(o Observation) func(*Case) string {
 	return func(c *Case) string {
 		i, _ := c.Incident("fl-1")
 		d := c.decideAfter(i, o)
-		c.ApplyObservation("fl-1", o)
+		c.applyObservation("fl-1", o)
 		return d.Next.String()
 	}
 }
@@ -211,15 +211,15 @@ func TestApplyObservation(t *testing.T) {
 		{"I4: another call has used the token, and AWS shows nothing that it made", given(gone("fl-1"), pending("fl-1", absentBefore, mismatch(now.Add(-15*time.Second)))), observe(),
 			`= next token | fl-1: Generation=1 RandomToken=2dd64fdab7df4dea7c59f6857dfe200fe04532e7… MismatchAt=never NextAttemptAt=now`},
 
-		{"no incident", given(live("fl-1")), func(c *Case) string { c.ApplyObservation("fl-1", seen()); return "" }, ``},
-		{"it is back meanwhile", given(gone("fl-1"), back("fl-1", "fl-2")), func(c *Case) string { c.ApplyObservation("fl-1", seen()); return "" }, ``},
-		{"it is over meanwhile", given(gone("fl-1"), closed("fl-1", Released)), func(c *Case) string { c.ApplyObservation("fl-1", seen()); return "" }, ``},
+		{"no incident", given(live("fl-1")), func(c *Case) string { c.applyObservation("fl-1", seen()); return "" }, ``},
+		{"it is back meanwhile", given(gone("fl-1"), back("fl-1", "fl-2")), func(c *Case) string { c.applyObservation("fl-1", seen()); return "" }, ``},
+		{"it is over meanwhile", given(gone("fl-1"), closed("fl-1", Released)), func(c *Case) string { c.applyObservation("fl-1", seen()); return "" }, ``},
 	})
 }
 
-func TestFinish(t *testing.T) {
+func TestUnschedule(t *testing.T) {
 	t.Parallel()
-	finish := func(c *Case) string { c.Finish("fl-1"); return "" }
+	finish := func(c *Case) string { c.unschedule("fl-1"); return "" }
 	due := func(i *Incident) { i.NextAttemptAt = now }
 	waits := func(until time.Time) func(*Incident) {
 		return func(i *Incident) { drifted(i); i.WaitUntil, i.NextAttemptAt = until, now }

@@ -107,7 +107,7 @@ func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.c.Verify("fl-1", seen())
+			c.c.verify("fl-1", seen())
 			if next, _ := c.c.Incident("fl-2"); !next.Pending() || !maps.Equal(ownTags(next.Frozen.Tags), c.want) {
 				t.Errorf("fl-2 is %s, to come back with the tags %v, not %v", next.State, next.Frozen.Tags, c.want)
 			}
@@ -158,7 +158,7 @@ func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
 			replacement := live("fl-2", is.row, func(r *inventory.Row) { r.RootID, r.Tags = "fl-1", tagMap("env", "1") })
 			c := given(gone("fl-1"), replacement, back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.Confirmed = now.Add(-policy.ConsistencyWindow), true }),
 				closed("fl-2", StillThere, is.forged))
-			c.Verify("fl-1", seen())
+			c.verify("fl-1", seen())
 			i, _ := c.Incident("fl-2")
 			if d := c.decideAfter(i, seen()); !i.Pending() || d.Next != Create || i.Actor != nil || i.Frozen.Tags["env"] != "1" {
 				t.Errorf("%s: %s %s, by %v, with the tags %v", i.State, d.Next, d.Advice, i.Actor, i.Frozen.Tags)
@@ -188,8 +188,8 @@ func TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside(t *testing.T) {
 				live("fl-3", madeAt(noon.Add(-10*time.Hour)), does(rejects)))
 			c.RefreshedAt = noon.Add(-time.Hour)
 			beside := flowLog("fl-3", rejects)
-			c.Verify("fl-1", seen(beside))
-			c.ApplyObservation("fl-2", seen(beside))
+			c.verify("fl-1", seen(beside))
+			c.applyObservation("fl-2", seen(beside))
 			next, _ := c.Incident("fl-2")
 			if row, _ := c.Row("fl-3"); !row.Protected || !next.LastSeenAt.Equal(c.RefreshedAt) || next.RootID != "fl-1" {
 				t.Errorf("fl-3 is protected: %v; fl-2, of the lineage of %s, was seen at %s", row.Protected, next.RootID, next.LastSeenAt)
@@ -203,7 +203,7 @@ func TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside(t *testing.T) {
 func TestAHandedOnLossKeepsItsTurn(t *testing.T) {
 	t.Parallel()
 	c := given(gone("fl-1"), live("fl-2"), back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.LateDestination = now.Add(-policy.ConsistencyWindow), true }))
-	c.Verify("fl-1", seen())
+	c.verify("fl-1", seen())
 	if next, _ := c.Incident("fl-2"); !next.Pending() || !next.LateDestination {
 		t.Errorf("fl-2 is %s, with a late destination: %v", next.State, next.LateDestination)
 	}

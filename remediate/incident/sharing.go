@@ -68,10 +68,10 @@ func tagValue(eventID string) string {
 
 var plainID = regexp.MustCompile(`^[\w-]{1,64}$`)
 
-// Shares reports whether the create of an incident is planned by Share.
-func (i Incident) Shares() bool { return i.Group != "" || i.Call != nil }
+// sharesCall reports whether the create of an incident is planned by Share.
+func (i Incident) sharesCall() bool { return i.Group != "" || i.Call != nil }
 
-// Share plans the creates of those incidents for which Decide answers Create by what was
+// Share plans the creates of those incidents for which decide answers Create by what was
 // observed, in as few calls as possible, and notes each call in its incidents: the note is
 // stored before the call is sent. It plans at most most calls, and none for an incident that
 // has changed since it was observed.
@@ -99,7 +99,7 @@ type sharePlan struct {
 	callBefore map[string]*SentCall // the Call of the incident before Share, by flow log
 }
 
-// due are the incidents for which Decide answers Create: those whose call is in doubt, and those that are free to
+// due are the incidents for which decide answers Create: those whose call is in doubt, and those that are free to
 // share a new one.
 func (p sharePlan) due(ids []string, observed func(Incident) Observation) (inDoubt, free []Incident) {
 	for _, id := range ids {

@@ -17,11 +17,11 @@ func (c *Case) StepFor(id string, o Observation) (Incident, Step) {
 	replacement, there := o.FlowLogs[i.NewID]
 	lacksTags, _ := i.LacksTags(c.Policy, c.Now)
 	switch {
-	case lacksTags && there && i.StillLacks(replacement):
+	case lacksTags && there && i.stillLacks(replacement):
 		return i, StepTag
 	case o.Failure != nil || !i.Pending() || c.decideAfter(i, o).Next != Create:
 		return i, StepRecord
-	case i.Shares():
+	case i.sharesCall():
 		return i, StepShare
 	}
 	return i, StepCreate
@@ -33,13 +33,13 @@ func (c *Case) StepFor(id string, o Observation) (Incident, Step) {
 func (c *Case) RecordObservation(was Incident, o Observation, jitter float64) {
 	switch id := was.FlowLogID; {
 	case was.Terminal():
-		c.Finish(id)
+		c.unschedule(id)
 	case o.Failure != nil:
-		c.ApplyFailure(id, *o.Failure, jitter)
+		c.applyFailure(id, *o.Failure, jitter)
 	case was.State == Restored:
-		c.Verify(id, o)
+		c.verify(id, o)
 	default:
-		c.ApplyObservation(id, o)
+		c.applyObservation(id, o)
 	}
 }
 

@@ -74,9 +74,9 @@ func (i Incident) LacksTags(p Policy, now time.Time) (lacks, atOnce bool) {
 	return lacks, lacks && i.Attempts == 0 && now.Before(i.RestoredAt.Add(p.ConsistencyWindow))
 }
 
-// StillLacks reports whether AWS shows the replacement without a tag that it is to get: a person
+// stillLacks reports whether AWS shows the replacement without a tag that it is to get: a person
 // may have set them by hand, where AWS refuses that to Flowkeeper.
-func (i Incident) StillLacks(f inventory.FlowLog) bool {
+func (i Incident) stillLacks(f inventory.FlowLog) bool {
 	return missingTags(i.MissingTags, f.Tags) != nil
 }
 

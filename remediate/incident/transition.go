@@ -47,12 +47,12 @@ func (t *transition) close(reason Reason, advice string) {
 		t.revive()
 	}
 	t.putWithHistory(advice)
-	t.finish()
+	t.unschedule()
 }
 
-// finish is the last step of an incident that is terminal: nothing is left to do, unless a
-// record may open it again.
-func (t *transition) finish() {
+// unschedule makes an incident that is terminal due no more. While a record may open it again, it is due once more, when
+// that time ends.
+func (t *transition) unschedule() {
 	if awaitsRecord(t.Incident, t.c.Now) {
 		t.dueAt(t.WaitUntil)
 		return

@@ -7,8 +7,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Verify checks whether the replacement of a restored incident is there and delivers.
-func (c *Case) Verify(id string, o Observation) {
+// verify checks whether the replacement of a restored incident is there and delivers.
+func (c *Case) verify(id string, o Observation) {
 	t, ok := c.begin(id)
 	if !ok || t.State != Restored {
 		return

@@ -12,7 +12,7 @@ import (
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	verify := func(shown ...inventory.FlowLog) func(*Case) string {
-		return func(c *Case) string { c.Verify("fl-1", seen(shown...)); return "" }
+		return func(c *Case) string { c.verify("fl-1", seen(shown...)); return "" }
 	}
 	ago := func(d time.Duration) func(*Incident) {
 		return func(i *Incident) { i.RestoredAt = now.Add(-d) }
@@ -60,7 +60,7 @@ func TestVerify(t *testing.T) {
 		{"I5: not shown, but AWS was asked too early", given(fl1, fl2, back("fl-1", "fl-2", settled)), func(c *Case) string {
 			o := seen()
 			o.At = now.Add(-time.Second)
-			c.Verify("fl-1", o)
+			c.verify("fl-1", o)
 			return ""
 		}, ``},
 		{"I4: not shown after the consistency window, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
