@@ -172,28 +172,29 @@ func (t refusal) fail() {
 	if a.Class != RoleSlow {
 		t.FailingSince = time.Time{}
 	}
-	switch a.Class {
+	switch blocked := answerObstacle(a); a.Class {
 	case ResourceAbsent:
 		t.applyNotFound()
-		return
 	case TagRefused:
-		if !t.Untagged {
-			t.Untagged = true
-			t.dueAt(now)
+		if t.Untagged { // to leave out our tag has not helped
+			blocked.block(t.transition)
 			return
 		}
+		t.Untagged = true
+		t.dueAt(now)
 	case RoleSlow:
 		t.FailingSince = Soonest(t.FailingSince, now)
-		if now.Sub(t.FailingSince) < roleGrace {
-			t.put()
+		if now.Sub(t.FailingSince) >= roleGrace {
+			blocked.block(t.transition)
 			return
 		}
+		t.put()
 	case TryAgain:
 		t.c.Effects.Log = append(t.c.Effects.Log, LogLine{Incident: t.Incident, Text: a.Message, Retry: true})
 		t.put()
-		return
+	default: // NeedsPerson
+		blocked.block(t.transition)
 	}
-	answerObstacle(a).block(t.transition) // NeedsPerson, and what waiting or leaving out our tag did not mend
 }
 
 // applyNotFound closes the incident once AWS has said for long enough that its resource does
