@@ -8,18 +8,17 @@ import (
 
 // Class of an answer to CreateFlowLogs or CreateTags (I9; docs/aws.md, "Creating flow logs"). The zero value is
 // no success.
-type Class int
+type Class string
 
 const (
-	Unclassified   Class = iota // no answer has it: somebody forgot to set the class
-	Succeeded                   // AWS has done what was asked, or would do it if this were no dry run
-	TryAgain                    // the cause passes by itself
-	RoleSlow                    // tried again for a few minutes, then blocked: IAM is slow
-	NeedsPerson                 // blocked
-	ResourceAbsent              // the resource is not there
-	AlreadyThere                // FlowLogAlreadyExists: observe which
-	TokenMismatch               // IdempotentParameterMismatch: observe, then take a random token
-	TagRefused                  // create without our own tag
+	Succeeded      Class = "succeeded"       // AWS has done what was asked, or would do it if this were no dry run
+	TryAgain       Class = "try again"       // the cause passes by itself
+	RoleSlow       Class = "role slow"       // tried again for a few minutes, then blocked: IAM is slow
+	NeedsPerson    Class = "needs person"    // blocked
+	ResourceAbsent Class = "resource absent" // the resource is not there
+	AlreadyThere   Class = "already there"   // FlowLogAlreadyExists: observe which
+	TokenMismatch  Class = "token mismatch"  // IdempotentParameterMismatch: observe, then take a random token
+	TagRefused     Class = "tag refused"     // create without our own tag
 )
 
 // Answer is what one call to AWS came to.

@@ -8,17 +8,17 @@ import (
 )
 
 // Next is what is to be done about an incident.
-type Next int
+type Next string
 
 const (
-	Requeue          Next = iota // nothing yet: observe again at Decision.At
-	Close                        // it is over, for Decision.Reason
-	Adopt                        // Decision.Found does the same: it is the replacement
-	Create                       // call CreateFlowLogs
-	DecoyInTheWay                // Decision.Found prevents the restore: a person is needed
-	Postpone                     // the flow log is absent, and is not to be created before Decision.At
-	PostponeFlapping             // as Postpone, with an alert that it was restored too often
-	NextToken                    // the ClientToken is spent: take a random one
+	Requeue          Next = "requeue"    // nothing yet: observe again at Decision.At
+	Close            Next = "close"      // it is over, for Decision.Reason
+	Adopt            Next = "adopt"      // Decision.Found does the same: it is the replacement
+	Create           Next = "create"     // call CreateFlowLogs
+	DecoyInTheWay    Next = "decoy"      // Decision.Found prevents the restore: a person is needed
+	Postpone         Next = "hold"       // the flow log is absent, and is not to be created before Decision.At
+	PostponeFlapping Next = "flapping"   // as Postpone, with an alert that it was restored too often
+	NextToken        Next = "next token" // the ClientToken is spent: take a random one
 )
 
 // Decision is what decide answers.

@@ -31,27 +31,27 @@ type Note struct {
 }
 
 // NoteKind says what a Note is about.
-type NoteKind int
+type NoteKind string
 
 const (
 	// NoteLineage: the incident was opened for a replacement whose loss no record and no
 	// refresh reported. It has an event of its own, which is to be made.
-	NoteLineage NoteKind = iota
+	NoteLineage NoteKind = "lineage"
 	// NoteReopened: the incident is open again, so its event is not over.
-	NoteReopened
+	NoteReopened NoteKind = "reopened"
 	// NoteOverdue: the incident may be overdue before its event is due (Event.OverdueAt).
-	NoteOverdue
+	NoteOverdue NoteKind = "overdue"
 	// NoteKnown: the snapshot knows the flow log now. A deletion that was held back as one
 	// of an unknown flow log is to be alerted.
-	NoteKnown
+	NoteKnown NoteKind = "known"
 	// NoteStuck: something keeps the flow log from coming back, and no alert has said so yet.
-	NoteStuck
+	NoteStuck NoteKind = "stuck"
 	// NoteNotDelivering: AWS can't deliver what the replacement records.
-	NoteNotDelivering
+	NoteNotDelivering NoteKind = "not delivering"
 	// NoteNotTagged: AWS refuses tags that the replacement is to have.
-	NoteNotTagged
+	NoteNotTagged NoteKind = "not tagged"
 	// NoteRequested: a person asked for the restore, and is to be alerted of its result.
-	NoteRequested
+	NoteRequested NoteKind = "requested"
 )
 
 func (e *Effects) note(kind NoteKind, i Incident) {

@@ -38,22 +38,14 @@ func TestEveryReasonIsListed(t *testing.T) {
 	}
 }
 
-// TestNames: the last value of each kind has the last name, and the next one has none.
-func TestNames(t *testing.T) {
+// TestActionNames: the last action has the last name, and the next one has none.
+func TestActionNames(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		value fmt.Stringer
-		want  string
-	}{
-		{Requeue, "requeue"}, {NextToken, "next token"}, {NextToken + 1, "8"},
-		{Unclassified, "unclassified"}, {Succeeded, "succeeded"}, {TagRefused, "tag refused"}, {TagRefused + 1, "9"},
-		{Action(0), "none"}, {Ignore, "ignore"}, {Restore, "restore"}, {Restore + 1, "5"}, {Action(-1), "-1"},
-		{NoteLineage, "lineage"}, {NoteRequested, "requested"}, {NoteRequested + 1, "8"},
-	} {
-		t.Run(fmt.Sprintf("%T %s", c.value, c.want), func(t *testing.T) {
+	for action, want := range map[Action]string{0: "none", Ignore: "ignore", Restore: "restore", Restore + 1: "5", -1: "-1"} {
+		t.Run(want, func(t *testing.T) {
 			t.Parallel()
-			if got := c.value.String(); got != c.want {
-				t.Errorf("%T: %s, want %s", c.value, got, c.want)
+			if got := action.String(); got != want {
+				t.Errorf("%d is %s, want %s", int(action), got, want)
 			}
 		})
 	}

@@ -24,7 +24,7 @@ func apply(o Observation) func(*Case) string {
 		i, _ := c.Incident("fl-1")
 		d := c.decideAfter(i, o)
 		c.applyObservation("fl-1", o)
-		return d.Next.String()
+		return string(d.Next)
 	}
 }
 

@@ -99,7 +99,7 @@ func TestAnEventIsMadeAgain(t *testing.T) {
 		incident.NoteRequested: {Source: incident.ByEvent, Level: alert.Low, Actor: i.Actor, DeletedAt: i.DeletedAt, DeletionAlertedAt: noon},
 		incident.NoteStuck:     {Source: incident.ByEvent, Level: alert.High, Actor: i.Actor, DeletedAt: i.DeletedAt, DeletionAlertedAt: noon},
 	} {
-		t.Run(kind.String(), func(t *testing.T) {
+		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			want.Scope, want.ID, want.DetectedAt = scope, "e-1", noon
 			o := afterNote(t, incident.Event{}, false, incident.Note{Kind: kind, Incident: i})
