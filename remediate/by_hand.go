@@ -111,7 +111,7 @@ func (r restorer) reconcileByHand(ctx context.Context, id string) (i incident.In
 		return i, err
 	}
 	shown := r.observe(ctx, []incident.Incident{i}, func() {})
-	p, err := r.decide(ctx, []incident.Incident{i}, shown)
+	p, err := r.planStep(ctx, []incident.Incident{i}, shown)
 	if err != nil {
 		return i, err
 	}

@@ -14,9 +14,9 @@ type stepPlan struct {
 	others  []incident.Incident // no call: only what was observed is stored. They are as they were when AWS was asked: see RecordObservation
 }
 
-// decide decides what is to be done about incidents that were due, as the store has them now. It changes nothing,
+// planStep decides what is to be done about incidents that were due, as the store has them now. It changes nothing,
 // and leaves out incidents that can't be read.
-func (r restorer) decide(ctx context.Context, due []incident.Incident, shown map[string]incident.Observation) (all stepPlan, err error) {
+func (r restorer) planStep(ctx context.Context, due []incident.Incident, shown map[string]incident.Observation) (all stepPlan, err error) {
 	err = togetherOrAlone(due, func(due []incident.Incident) error {
 		some, err := read(ctx, r.store, func(tx scopeTx) (stepPlan, error) { return planOf(tx, due, shown) })
 		all.lone, all.shared = append(all.lone, some.lone...), append(all.shared, some.shared...)

@@ -30,7 +30,7 @@ func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int,
 	tagging, due := r.toTag(w.incidents, began)
 	shown := r.observe(ctx, due, keepAlive)
 	keepAlive()
-	p, planErr := r.decide(ctx, due, shown)
+	p, planErr := r.planStep(ctx, due, shown)
 	calls, shareErr := r.share(ctx, p.shared, shown)
 	p.tagging = append(tagging, p.tagging...)
 	left, err := run(r.tasks(ctx, p, calls, shown, began), r.parallel, keepAlive)
