@@ -12,7 +12,7 @@ import (
 // adds a kind learns from this test which functions do not know it yet.
 func TestEveryKindOfFindingHasItsPlaces(t *testing.T) {
 	t.Parallel()
-	kinds := kindsOfFindings(t)
+	kinds := constantsOf(t, "internal/detection/finding.go", "Kind")
 	if len(kinds) < 6 {
 		t.Fatalf("package detection has the kinds %q: the test does not find them", kinds)
 	}
@@ -23,7 +23,7 @@ func TestEveryKindOfFindingHasItsPlaces(t *testing.T) {
 		{"internal/replay/finding.go", "Explain", "what `flowkeeper replay` shows"},
 		{"internal/doctor/judge_test.go", "TestSamplesMeanWhatTheySay", "which sample `flowkeeper doctor` sends through EventBridge (samples, event_rule.go)"},
 	} {
-		named := namesIn(t, p.file, p.function)
+		named := namesIn(t, p.file, p.function, "detection")
 		for _, kind := range kinds {
 			if !named[kind] {
 				t.Errorf("%s %s does not name detection.%s: it says %s", p.file, p.function, kind, p.says)
@@ -32,11 +32,26 @@ func TestEveryKindOfFindingHasItsPlaces(t *testing.T) {
 	}
 }
 
-// kindsOfFindings are the names of the constants of type detection.Kind.
-func kindsOfFindings(t *testing.T) (names []string) {
-	ast.Inspect(parsed(t, "internal/detection/finding.go"), func(n ast.Node) bool {
+// TestEveryKindOfNoteHasAnOutcome: a note of each kind has an outcome for its event.
+func TestEveryKindOfNoteHasAnOutcome(t *testing.T) {
+	t.Parallel()
+	kinds := constantsOf(t, "remediate/incident/effects.go", "NoteKind")
+	if len(kinds) < 8 {
+		t.Fatalf("package incident has the kinds %q: the test does not find them", kinds)
+	}
+	named := namesIn(t, "remediate/notify/note.go", "AfterNote", "incident")
+	for _, kind := range kinds {
+		if !named[kind] {
+			t.Errorf("AfterNote does not name incident.%s", kind)
+		}
+	}
+}
+
+// constantsOf are the names of the constants of a type in a file.
+func constantsOf(t *testing.T, path, typ string) (names []string) {
+	ast.Inspect(parsed(t, path), func(n ast.Node) bool {
 		if s, ok := n.(*ast.ValueSpec); ok {
-			if typ, ok := s.Type.(*ast.Ident); ok && typ.Name == "Kind" {
+			if is, ok := s.Type.(*ast.Ident); ok && is.Name == typ {
 				names = append(names, s.Names[0].Name)
 			}
 		}
@@ -45,9 +60,9 @@ func kindsOfFindings(t *testing.T) (names []string) {
 	return names
 }
 
-// namesIn are the names after "detection.", and the values of fields called Kind, in a function or method; without
-// one, in the file.
-func namesIn(t *testing.T, path, function string) map[string]bool {
+// namesIn are the names after the name of a package and a dot, and the values of fields called Kind, in a function or
+// method; without one, in the file.
+func namesIn(t *testing.T, path, function, pkg string) map[string]bool {
 	names := map[string]bool{}
 	for _, d := range parsed(t, path).Decls {
 		if f, ok := d.(*ast.FuncDecl); function != "" && (!ok || f.Name.Name != function) {
@@ -56,7 +71,7 @@ func namesIn(t *testing.T, path, function string) map[string]bool {
 		ast.Inspect(d, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:
-				if of, ok := n.X.(*ast.Ident); ok && of.Name == "detection" {
+				if of, ok := n.X.(*ast.Ident); ok && of.Name == pkg {
 					names[n.Sel.Name] = true
 				}
 			case *ast.KeyValueExpr:
