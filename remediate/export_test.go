@@ -18,3 +18,8 @@ func (r *Remediator) KeepObservation(ctx context.Context, s inventory.Scope, res
 	}
 	return nil
 }
+
+// DescribesLeft is how many DescribeFlowLogs calls the pace of a scope allows now.
+func (r *Remediator) DescribesLeft(s inventory.Scope) int {
+	return r.memory(s).pace.describes.available(r.Now())
+}

@@ -116,7 +116,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.emptyTables, a.dropForged, a.dropUnreadableEvents, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.emptyTables, a.dropForged, a.dropOtherTypes, a.dropUnreadableEvents, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -154,6 +154,18 @@ func (a *adoption) dropForged() error {
 	})
 }
 
+// dropOtherTypes deletes rows with a value of another type than that of its column. SQLite keeps such values; they
+// equal no text and no number, so that the daemon would select the row, and could not change it.
+func (a *adoption) dropOtherTypes() error {
+	type column struct{ table, name, typ string }
+	columns, err := allRows(a, func(c *column) []any { return []any{&c.table, &c.name, &c.typ} },
+		`SELECT t.name, c.name, lower(c.type) FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\'`)
+	for _, c := range columns {
+		err = errors.Join(err, a.exec(fmt.Sprintf(`DELETE FROM %s WHERE typeof(%s) NOT IN ('null', '%s')`, c.table, c.name, c.typ)))
+	}
+	return err
+}
+
 func (a *adoption) takeRows() error {
 	scopes := map[inventory.Scope]bool{}
 	for after := int64(0); ; {
@@ -185,7 +197,6 @@ func (a *adoption) takeRow(r inventory.Row) error {
 	i, fate := incident.FromCopy(i, r, a.Now)
 	switch fate {
 	case incident.KeptAsIs:
-		return nil
 	case incident.NotKept:
 		return a.drop(r.Scope, r.ID)
 	case incident.KeptClosed:
@@ -219,7 +230,8 @@ func (a *adoption) count(r inventory.Row) {
 	}
 }
 
-// dropStrays drops the incidents of flow logs that the copy has no row of.
+// dropStrays drops the incidents of flow logs that the copy has no row of. Those that stay are written anew, so
+// that their columns and their bodies say the same.
 func (a *adoption) dropStrays() error {
 	type stray struct {
 		incident.Incident
@@ -230,10 +242,14 @@ func (a *adoption) dropStrays() error {
 		`SELECT body, account, region, id FROM incidents i WHERE NOT EXISTS
 		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
 	for n := 0; n < len(strays) && err == nil; n++ {
-		if x := strays[n]; !incident.StaysWithoutRow(x.Incident) {
-			a.found.Final++
-			err = a.drop(x.scope, x.id)
+		x := strays[n]
+		x.Scope, x.FlowLogID = x.scope, x.id
+		if incident.StaysWithoutRow(x.Incident) {
+			err = a.PutIncident(x.Incident)
+			continue
 		}
+		a.found.Final++
+		err = a.drop(x.scope, x.id)
 	}
 	return err
 }

@@ -24,7 +24,7 @@
 //	                                                tagging.applyRefusal
 //	Advice     what a person should do, or why the  what sets the Reason;           yes     commands, alerts
 //	           incident was closed                  refusal.fail
-//	LastError  why the last attempt failed          what applies an answer; obstacle  yes     commands; Why
+//	LastError  why the last attempt failed          what applies an answer; obstacle yes    commands; Why
 //	Stuck      the alert that it is blocked or      transition.noteStuck            yes     alerts, commands; Why
 //	           held back
 //	Cause      what keeps the flow log from coming  decide, Causes                  no      replay, commands; Why

@@ -1,0 +1,137 @@
+package remediate_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// adoptForged adopts a copy of the state file in which somebody has run the statements. The table c has the numbers from
+// 1 to 100, as n.
+func (s *scene) adoptForged(statements ...string) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", s.path)
+	s.must(err)
+	db.SetMaxOpenConns(1) // each connection has temporary tables of its own
+	const numbers = `CREATE TEMP TABLE c AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100) SELECT n FROM c`
+	for _, statement := range append([]string{numbers}, statements...) {
+		if _, err := db.ExecContext(s.t.Context(), statement); err != nil {
+			s.t.Fatal(statement, err)
+		}
+	}
+	s.must(db.Close())
+	s.adopt(store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
+	s.refresh()
+}
+
+// TestI9ForgedEventsOfACopySilenceNothing: a forged copy has a hundred events that are due, among them one with the ID
+// that the next deletion will have. Their bodies say that they are other events, or are no JSON, or their IDs are no
+// text. The deletion, that the flow log is not back, and the end are alerted as usual. No event stays due for ever.
+func TestI9ForgedEventsOfACopySilenceNothing(t *testing.T) {
+	t.Parallel()
+	const here, alerted = `"Account":"` + account + `","Region":"` + region + `"`, `,"Source":"event","Level":"low","ToldDeletion":"2026-03-01T12:00:00Z","ToldClosed":"2026-03-01T12:00:00Z"}`
+	for name, forged := range map[string]struct{ id, body string }{
+		"another ID":     {`'event-' || n`, `{"Scope":{` + here + `},"ID":"elsewhere"` + alerted},
+		"another Region": {`'event-' || n`, `{"Scope":{"Account":"` + account + `","Region":"us-east-1"},"ID":"event-1"` + alerted},
+		"the same":       {`'event-' || n`, `{"Scope":{` + here + `},"ID":"event-1"` + alerted},
+		"no JSON":        {`'event-' || n`, `{`},
+		"no text":        {`CAST('event-' || n AS BLOB)`, `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			s.adoptForged(`INSERT INTO events (account, region, id, due_at, detected_at, body) SELECT '` + account + `', '` + region + `', ` + forged.id + `, 1, 1, '` + forged.body + `' FROM c`)
+			s.world.Deny("flowkeeper", "CreateFlowLogs")
+			s.deliver(s.attack(id))
+			for range 40 {
+				s.now = s.now.Add(30 * time.Second)
+				s.must(s.r.NotifyDue(t.Context(), scope))
+			}
+			s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
+				due, err := tx.DueEvents(scope, s.now)
+				if len(due) > 0 {
+					t.Errorf("%d are due for ever, the first one is %+v", len(due), due[0])
+				}
+				return err
+			}))
+			s.world.Allow("flowkeeper", "CreateFlowLogs")
+			s.advance(time.Hour)
+			s.refresh()
+			s.advance(time.Hour)
+			for _, kind := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Restored, alert.Closed} {
+				if n := len(s.alerts(kind)); n != 1 {
+					t.Errorf("%d alerts of kind %s, want 1", n, kind)
+				}
+			}
+		})
+	}
+}
+
+// TestI9ForgedIncidentsOfACopyHoldNothingBack: a forged copy has a hundred incidents that are due before all others. Their
+// bodies name other flow logs than their rows, so that no step would change the rows. What is deleted is restored all the same.
+func TestI9ForgedIncidentsOfACopyHoldNothingBack(t *testing.T) {
+	t.Parallel()
+	const (
+		// forged incidents are copies of the only one.
+		copies  = `CREATE TEMP TABLE forged AS SELECT incidents.*, n FROM c, incidents`
+		rows    = `CREATE TEMP TABLE old AS SELECT flow_logs.*, n FROM c, (SELECT * FROM flow_logs LIMIT 1) flow_logs`
+		atFirst = `next_at = 1, first_seen_at = 0, state = 'open', event_id = 'forged', body = json_set(body, '$.FlowLogID', 'fl-gone' || n)`
+		insert  = `INSERT INTO incidents SELECT * FROM forged`
+	)
+	for name, statements := range map[string][]string{
+		"without rows of flow logs, open and unknown": {copies,
+			`UPDATE forged SET id = 'fl-f' || n, ` + atFirst, `UPDATE forged SET body = json_set(body, '$.Known', json('false'), '$.State', 'open')`},
+		"closed, with rows of flow logs that are gone": {
+			rows, `UPDATE old SET num = 1000 + n, id = 'fl-f' || n, state = 'gone', protected = 0, target = NULL, body = packed($GONE)`, `ALTER TABLE old DROP COLUMN n`, `INSERT INTO flow_logs SELECT * FROM old`,
+			copies, `UPDATE forged SET id = 'fl-f' || n, ` + atFirst, `UPDATE forged SET body = json_set(body, '$.State', 'closed', '$.Reason', 'released')`},
+		"with IDs that are no text": {copies, `UPDATE forged SET id = CAST('fl-f' || n AS BLOB), ` + atFirst},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, ids := protected(t, 2)
+			s.deliver(s.attack(ids[0]))
+			gone := s.row(ids[0])
+			gone.State, gone.Protected, gone.GoneAt = inventory.Gone, false, s.now
+			text, err := json.Marshal(gone)
+			s.must(err)
+			for n := range statements {
+				statements[n] = strings.ReplaceAll(statements[n], "$GONE", "'"+string(text)+"'")
+			}
+			s.adoptForged(append(statements, `ALTER TABLE forged DROP COLUMN n`, insert)...)
+			s.deliver(s.attack(ids[1]))
+			for range 40 {
+				s.now = s.now.Add(10 * time.Second)
+				for range 5 {
+					_, err := s.r.Reconcile(t.Context(), scope, func() {})
+					s.must(err)
+				}
+			}
+			for _, id := range ids {
+				s.wantState(id, incident.Restored, "")
+			}
+		})
+	}
+}
+
+// TestI8ForgedRowsOfACopyStopNoRefresh: a forged copy has a flow log whose ID is no text. A refresh ends.
+func TestI8ForgedRowsOfACopyStopNoRefresh(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s.adoptForged(`CREATE TEMP TABLE forged AS SELECT * FROM flow_logs`, `UPDATE forged SET id = CAST(id AS BLOB), num = num + 1000`, `INSERT INTO flow_logs SELECT * FROM forged`)
+	if _, err := s.r.Refresh(ctx, scope); err != nil {
+		t.Fatal(errors.Join(errors.New("the refresh does not end"), err))
+	}
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Restored, "")
+}
