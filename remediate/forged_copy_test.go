@@ -135,3 +135,16 @@ func TestI8ForgedRowsOfACopyStopNoRefresh(t *testing.T) {
 	s.attackAndReconcile(id)
 	s.wantState(id, incident.Restored, "")
 }
+
+// TestI9ForgedHistoryOfACopyStopsNoRecord: a forged copy has a line of history that is no JSON, of the flow log and the
+// event that the next record names. The record is stored.
+func TestI9ForgedHistoryOfACopyStopsNoRecord(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.deliver(s.record(id)) // forged: the flow log is alive
+	s.advance(3 * time.Minute)
+	s.wantState(id, incident.Closed, incident.StillThere)
+	s.adoptForged(`INSERT INTO history (account, region, id, event_id, body) SELECT '` + account + `', '` + region + `', '` + id + `', 'event-' || n, '{' FROM c`)
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Restored, "")
+}

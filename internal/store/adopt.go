@@ -116,7 +116,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.emptyTables, a.dropForged, a.dropOtherTypes, a.dropUnreadableEvents, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.emptyTables, a.dropForged, a.dropOtherTypes, a.dropUnreadable, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -254,9 +254,12 @@ func (a *adoption) dropStrays() error {
 	return err
 }
 
-// dropUnreadableEvents drops the events that the daemon could not read: because of one, it could not record
+// dropUnreadable drops lines of history and events that the daemon could not read: because of one, it could not record
 // the deletion with the same ID, and each step of a restorer would fail.
-func (a *adoption) dropUnreadableEvents() error {
+func (a *adoption) dropUnreadable() error {
+	if err := a.exec(`DELETE FROM history WHERE NOT json_valid(body)`); err != nil {
+		return err
+	}
 	type stored struct {
 		num  int64
 		body any
