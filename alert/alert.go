@@ -217,7 +217,14 @@ func At(t time.Time) *Time {
 	return &Time{t}
 }
 
-func (t Time) String() string { return t.UTC().Format(timeLayout) }
+// String returns the text. A time of a year that RFC 3339 can't write, which only a forged copy of the state file has, is
+// the zero time in it: otherwise the alert could not be read any more.
+func (t Time) String() string {
+	if year := t.UTC().Year(); year < 0 || year > 9999 {
+		return time.Time{}.Format(timeLayout)
+	}
+	return t.UTC().Format(timeLayout)
+}
 
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }

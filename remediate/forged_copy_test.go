@@ -5,11 +5,15 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -145,6 +149,123 @@ func TestI9ForgedHistoryOfACopyStopsNoRecord(t *testing.T) {
 	s.advance(3 * time.Minute)
 	s.wantState(id, incident.Closed, incident.StillThere)
 	s.adoptForged(`INSERT INTO history (account, region, id, event_id, body) SELECT '` + account + `', '` + region + `', '` + id + `', 'event-' || n, '{' FROM c`)
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Restored, "")
+}
+
+// TestI9ForgedValuesOfACopyDelayNothing: the daemon is down, a flow log is deleted, and somebody forges the copy. The
+// deletion alert is sent within minutes, and the flow log is restored.
+func TestI9ForgedValuesOfACopyDelayNothing(t *testing.T) {
+	t.Parallel()
+	const (
+		pending  = `INSERT INTO deliveries (alert, sink, next_at, urgency) SELECT num, 'log', 1, -1 FROM alerts WHERE id = 'x'`
+		inTwo    = `INSERT INTO deliveries (alert, sink, next_at, urgency) SELECT num, 'log', $LATER, 9 FROM alerts WHERE id = 'x'`
+		greatest = `9223372036854775807`
+	)
+	for name, statements := range map[string][]string{
+		"a pending alert whose body has another ID":  {`INSERT INTO alerts (id, at, body) VALUES ('x', 1, '{"id":"y","kind":"deletion","level":"critical","time":"2026-01-01T00:00:00Z"}')`, pending},
+		"a pending alert with a time after 9999":     {`INSERT INTO alerts (id, at, body) VALUES ('x', 1, '{"id":"x","kind":"deletion","level":"critical","time":"9999-12-31T23:59:59-23:59"}')`, pending},
+		"a pending alert with its key, in two hours": {`INSERT INTO alerts (id, at, body, dedup_key, answers) VALUES ('x', 1, '{"id":"x"}', '$KEY', 2)`, inTwo},
+		"a refresh in a time to come":                {`UPDATE scopes SET refreshed_at = ` + greatest + `, first_at = ` + greatest},
+		"calls of the principal that are too many":   {`INSERT INTO deeds (principal, at, event_id, event_name, refused, flow_logs) SELECT '` + mallory + `', $NOW - n, 'f' || n, 'DeleteFlowLogs', 0, ` + greatest + ` FROM c`},
+		"a history that has the record, of a scope that is stale": {`UPDATE scopes SET refreshed_at = 1`,
+			`INSERT INTO history (account, region, id, event_id, body) VALUES ('` + account + `', '` + region + `', '$ID', '$EVENT', '{"Claim":"$CLAIM"}')`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			other, otherID := protectedOne(t)
+			other.deliver(other.attack(otherID))
+			s, id := protectedOne(t)
+			was := incident.New(scope, id, s.row(id), true, s.now)
+			was.State, was.Reason, was.Source, was.EventID = incident.Closed, incident.StillThere, incident.ByEvent, "earlier"
+			s.must(s.store.Update(t.Context(), func(tx *store.Tx) error { return tx.PutIncident(was) }))
+			f := s.attack(id)
+			actor := f.Actor()
+			values := strings.NewReplacer("$KEY", other.alerts(alert.Deletion)[0].DedupKey, "$ID", id, "$EVENT", f.Record.EventID, "$CLAIM", incident.ClaimOf(&actor, f.Record.EventTime),
+				"$NOW", strconv.FormatInt(s.now.UnixMilli(), 10), "$LATER", strconv.FormatInt(s.now.Add(2*time.Hour).UnixMilli(), 10))
+			for n := range statements {
+				statements[n] = values.Replace(statements[n])
+			}
+			s.adoptForged(statements...)
+			s.deliver(f)
+			s.wantSent(alert.Deletion, 10*time.Minute)
+			s.advance(20 * time.Minute)
+			s.wantRestored("vpc-1")
+		})
+	}
+}
+
+// wantSent sends what is in the outbox until there is an alert of a kind about the deletion of now, within a time.
+func (s *scene) wantSent(kind alert.Kind, within time.Duration) {
+	s.t.Helper()
+	for end, sent := s.now.Add(within), 0; s.now.Before(end) && sent < 1000; {
+		x, ok, err := s.store.Next(s.t.Context(), "log", sink.Choice{Now: s.now})
+		s.must(err)
+		if !ok {
+			s.advance(time.Minute)
+			continue
+		}
+		if x.Alert.Kind == kind && x.Alert.ID != "x" && x.Alert.ID != "y" {
+			return
+		}
+		sent++
+		s.must(s.store.Sent(s.t.Context(), "log", x.Alert.ID, s.now))
+	}
+	s.t.Errorf("no alert of kind %s is sent within %s", kind, within)
+}
+
+// TestI9ForgedIndexesOfACopyAreWrittenAnew: in a forged copy the index of what is due has rows that its table lacks. The
+// restorer finds what is due.
+func TestI9ForgedIndexesOfACopyAreWrittenAnew(t *testing.T) {
+	t.Parallel()
+	for _, index := range []string{"incidents_due", "events_due"} {
+		t.Run(index, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			s.must(s.store.Close())
+			forge := func(statements ...string) {
+				db, err := sql.Open("sqlite", s.path)
+				s.must(err)
+				db.SetMaxOpenConns(1)
+				for _, statement := range statements {
+					if _, err := db.ExecContext(t.Context(), statement); err != nil {
+						t.Fatal(statement, err)
+					}
+				}
+				s.must(db.Close())
+			}
+			forge(`CREATE TABLE forged (account TEXT NOT NULL, region TEXT NOT NULL, next_at INTEGER)`,
+				`CREATE INDEX forged_due ON forged (account, region, next_at) WHERE next_at IS NOT NULL`,
+				`INSERT INTO forged VALUES ('`+account+`', '`+region+`', 1)`,
+				`PRAGMA writable_schema = 1`,
+				`CREATE TEMP TABLE pages AS SELECT name, rootpage FROM sqlite_schema WHERE name IN ('forged_due', '`+index+`')`,
+				`UPDATE sqlite_schema SET rootpage = (SELECT p.rootpage FROM pages p WHERE p.name <> sqlite_schema.name) WHERE name IN ('forged_due', '`+index+`')`)
+			forge(`DROP TABLE forged`, `PRAGMA wal_checkpoint(TRUNCATE)`)
+			s.must(os.Rename(s.path, s.path+".copy")) // CopyTo would write the indexes anew
+			_, err := store.Adopt(t.Context(), s.path+".copy", s.path, store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
+			s.must(err)
+			s.start()
+			s.refresh()
+			s.attackAndReconcile(id)
+			s.wantState(id, incident.Restored, "")
+		})
+	}
+}
+
+// TestI9ForgedIncidentsWithoutRowsAreNoFlapping: a forged copy has incidents of unknown flow logs that say that the lineage
+// was restored often. The next deletion is restored at once.
+func TestI9ForgedIncidentsWithoutRowsAreNoFlapping(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) (err error) {
+		for n := range 10 {
+			err = errors.Join(err, tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: fmt.Sprintf("fl-f000000000000000%d", n), RootID: id, ResourceID: "vpc-1", State: incident.Open,
+				RestoredAt: s.now.Add(30 * time.Second), NextAttemptAt: s.now, EventID: "forged", Source: incident.ByEvent, DetectedAt: s.now, OpenedAt: s.now}))
+		}
+		return err
+	}))
+	s.adoptForged()
+	s.advance(2 * time.Minute)
 	s.attackAndReconcile(id)
 	s.wantState(id, incident.Restored, "")
 }

@@ -116,7 +116,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.emptyTables, a.dropForged, a.dropOtherTypes, a.dropUnreadable, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.reindex, a.emptyTables, a.dropForged, a.dropOtherTypes, a.dropUnreadable, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.resetTimes, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -127,12 +127,17 @@ func (a *adoption) run() error {
 	return a.AddAlert(a.Announcer.Adopted(a.found))
 }
 
+// reindex writes all indexes anew: those of a forged file may have other rows than its tables.
+func (a *adoption) reindex() error { return a.exec(`REINDEX`) }
+
 // emptyTables empties the tables of which nothing counts.
 func (a *adoption) emptyTables() error {
 	return a.execEach([]string{
 		`DELETE FROM approved`,   // a person approves anew
 		`DELETE FROM rehearsals`, // the next dry runs show it again
 		`DELETE FROM name_tags`,  // the next refresh asks AWS
+		`DELETE FROM deeds`,      // alerts begin to count calls anew
+		`DELETE FROM depends`,    // takeRows writes it again
 		`DELETE FROM targets`,    // takeRows writes them again
 	})
 }
@@ -143,15 +148,17 @@ func (a *adoption) forgetFacts() error {
 	return a.exec(`DELETE FROM facts WHERE name LIKE '`+outageFacts+`%' OR substr(name, 1, length(?1)) = ?1 OR name IN (?2, ?3)`, factNamesOf, PartitionFact, DepartedTogetherFact)
 }
 
-// dropForged deletes rows whose numbers are below 1. No daemon writes such numbers, and the paged reading of
-// a copy would skip these rows, so that they would count unchecked.
+// dropForged deletes rows with numbers that no daemon writes. The paged reading of a copy would skip those below 1, so
+// that they would count unchecked. After the greatest possible one, SQLite would give new rows any number: the outbox
+// would have no order.
 func (a *adoption) dropForged() error {
 	return a.execEach([]string{
-		`DELETE FROM flow_logs WHERE num < 1`,
-		`DELETE FROM events WHERE rowid < 1`,
-		`DELETE FROM deliveries WHERE alert < 1`,
-		`DELETE FROM alerts WHERE num < 1`,
-	})
+		`DELETE FROM flow_logs WHERE num NOT BETWEEN 1 AND ?1`,
+		`DELETE FROM history WHERE num NOT BETWEEN 1 AND ?1`,
+		`DELETE FROM events WHERE rowid NOT BETWEEN 1 AND ?1`,
+		`DELETE FROM deliveries WHERE alert NOT BETWEEN 1 AND ?1`,
+		`DELETE FROM alerts WHERE num NOT BETWEEN 1 AND ?1`,
+	}, int64(1)<<53)
 }
 
 // dropOtherTypes deletes rows with a value of another type than that of its column. SQLite keeps such values; they
@@ -210,6 +217,11 @@ func (a *adoption) takeRow(r inventory.Row) error {
 			return err
 		}
 	}
+	if r.State == inventory.Live && fate != incident.KeptDue { // or a line of its history could say that the next record was applied
+		if err := a.dropHistory(r.Scope, r.ID); err != nil {
+			return err
+		}
+	}
 	return a.PutIncident(i)
 }
 
@@ -243,7 +255,7 @@ func (a *adoption) dropStrays() error {
 		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
 	for n := 0; n < len(strays) && err == nil; n++ {
 		x := strays[n]
-		x.Scope, x.FlowLogID = x.scope, x.id
+		x.Scope, x.FlowLogID, x.RootID = x.scope, x.id, x.id // it is unknown, so no restore of it counts for a lineage
 		if incident.StaysWithoutRow(x.Incident) {
 			err = a.PutIncident(x.Incident)
 			continue
@@ -282,10 +294,11 @@ func (a *adoption) dropUnreadable() error {
 
 // drop forgets an incident.
 func (a *adoption) drop(s inventory.Scope, id string) error {
-	return a.execEach([]string{
-		`DELETE FROM history WHERE account = ? AND region = ? AND id = ?`,
-		`DELETE FROM incidents WHERE account = ? AND region = ? AND id = ?`,
-	}, s.Account, s.Region, id)
+	return errors.Join(a.dropHistory(s, id), a.exec(`DELETE FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id))
+}
+
+func (a *adoption) dropHistory(s inventory.Scope, id string) error {
+	return a.exec(`DELETE FROM history WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
 func (a *adoption) takePipelines() error {
@@ -321,10 +334,23 @@ func (a *adoption) endBursts() error {
 // resetColumns resets what would delay alerts or restores.
 func (a *adoption) resetColumns() error {
 	return a.execEach([]string{
-		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // or later deletions would share their incident in a pager
-		`UPDATE incidents SET restored_at = NULL`,                     // forged times would count as flapping, and hold restores back
-		`UPDATE scopes SET holds = NULL, stale = NULL`,                // or flow logs that the copy does not name would be held; takeScopes sets stale
+		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`,  // or later deletions would share their incident in a pager
+		`UPDATE incidents SET restored_at = NULL`,                      // forged times would count as flapping, and hold restores back
+		`UPDATE scopes SET holds = NULL, stale = NULL`,                 // or flow logs that the copy does not name would be held; takeScopes sets stale
+		`UPDATE alerts SET cost = length(body) + 1024 WHERE cost <> 0`, // with forged sizes nothing, or everything, would be dropped to make room
+		`UPDATE events SET cost = length(body) + 1024 WHERE cost <> 0`,
 	})
+}
+
+// resetTimes resets times of refreshes that have not come, because a record would fail on them. Of pending alerts none waits
+// longer than an answer may have to (alert.MinRing), or is more urgent than all others.
+func (a *adoption) resetTimes() error {
+	err := a.execEach([]string{
+		`UPDATE scopes SET refreshed_at = NULL WHERE refreshed_at NOT BETWEEN 0 AND ?1`,
+		`UPDATE scopes SET first_at = NULL WHERE first_at NOT BETWEEN 0 AND ?1`,
+	}, a.Now.UnixMilli())
+	return errors.Join(err, a.exec(`UPDATE deliveries SET next_at = min(next_at, ?1), attempts = 0, urgency = max(urgency, 0)
+		WHERE sent_at IS NULL AND parked_at IS NULL`, a.Now.Add(alert.MinRing).UnixMilli()))
 }
 
 // takeScopes notes which scopes are stale.
@@ -356,13 +382,13 @@ func (a *adoption) dropDeliveries() (err error) {
 // is not sent.
 func (a *adoption) writeAlerts() error {
 	type stored struct {
-		num  int64
-		body string
+		num      int64
+		id, body string
 	}
 	const atOnce = 20 // an alert may be large
 	for after := int64(0); ; {
-		part, err := allRows(a, func(x *stored) []any { return []any{&x.num, &x.body} },
-			`SELECT num, body FROM alerts WHERE num > ? AND num IN (SELECT alert FROM deliveries WHERE sent_at IS NULL) ORDER BY num LIMIT ?`, after, atOnce)
+		part, err := allRows(a, func(x *stored) []any { return []any{&x.num, &x.id, &x.body} },
+			`SELECT num, id, body FROM alerts WHERE num > ? AND num IN (SELECT alert FROM deliveries WHERE sent_at IS NULL) ORDER BY num LIMIT ?`, after, atOnce)
 		if err != nil || len(part) == 0 {
 			return err
 		}
@@ -372,6 +398,7 @@ func (a *adoption) writeAlerts() error {
 			if json.Unmarshal([]byte(x.body), &one) != nil {
 				err = a.exec(`DELETE FROM deliveries WHERE alert = ?`, x.num)
 			} else {
+				one.ID = x.id // by this the outbox finds the row
 				one.Write()
 				err = a.exec(`UPDATE alerts SET body = ? WHERE num = ?`, body(one), x.num)
 			}

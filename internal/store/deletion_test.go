@@ -148,7 +148,7 @@ type anyScope struct{}
 
 func (anyScope) EC2(inventory.Scope) (remediate.EC2, bool) { return nil, true }
 
-// nobody is woken, or asked for a refresh.
+// nobody does nothing when it is asked to refresh, or to send alerts.
 type nobody struct {
 	remediate.Refreshes
 	remediate.Senders

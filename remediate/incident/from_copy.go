@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -46,12 +47,17 @@ const (
 // FromCopy is an incident of a copy, as far as it counts, and what becomes of it. r is the row
 // that the copy has of its flow log.
 func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
+	if !isRandomToken(i.RandomToken) { // AWS would refuse it
+		i.RandomToken = ""
+	}
 	was, live := i, r.State == inventory.Live
 	i.MissingTags, i.Untried = nil, false // a copy sets no tags
 	if i.Group != "" || i.Call != nil {   // its call may have been sent after the copy was made
 		i.Group, i.Call = "", &SentCall{At: now, Final: true}
 	}
 	switch {
+	case !slices.Contains([]State{Open, Blocked, Restored, Verified, Closed}, i.State):
+		return i, NotKept
 	case i.Pending() && (live || r.Protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // a wait of a rule, or of the copy, does not count
 		i.StuckAlertedAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
@@ -92,7 +98,7 @@ func EventFromCopy(i Incident, e Event, inCopy bool, now time.Time) Event {
 	if e.DeletionAlertedAt.IsZero() && e.Source != ByDrift || e.DeletionAlertedAt.After(now) {
 		e.DeletionAlertedAt = now // otherwise no alert would name it
 	}
-	e.Scope, e.ID, e.Unknown, e.ClosedAlertedAt = i.Scope, i.EventID, false, time.Time{}
+	e.Scope, e.ID, e.Unknown, e.RestoredAlertedAt, e.ClosedAlertedAt = i.Scope, i.EventID, false, time.Time{}, time.Time{}
 	e.Deadline, e.StuckAt, e.OverdueAt = now, time.Time{}, now.Add(5*time.Minute)
 	return e
 }

@@ -45,6 +45,7 @@ func TestAdopt(t *testing.T) {
 		"was still there":                  {Incident{State: Closed, Reason: StillThere}, live, KeptAsIs},
 		"released, and gone":               {Incident{State: Closed, Reason: Released}, gone, KeptAsIs},
 		"restored, and gone itself":        {Incident{State: Verified}, wasProtected, KeptAsIs},
+		"in a state that no version knows": {Incident{State: "x"}, wasProtected, NotKept},
 		"restored long ago":                {Incident{State: Verified, RestoredAt: now.Add(-time.Hour)}, wasProtected, KeptAsIs},
 		"restored lately":                  {Incident{State: Verified, RestoredAt: now.Add(-59 * time.Minute)}, wasProtected, KeptEarlier},
 		"restored in the future":           {Incident{State: Restored, RestoredAt: now.Add(1000 * time.Hour), MissingTags: map[string]string{"a": "b"}}, wasProtected, KeptEarlier},
@@ -115,5 +116,18 @@ func TestStaleFromCopy(t *testing.T) {
 				t.Errorf("%t, want %t", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestATokenOfACopy: AWS refuses a token that is too long, so that the flow log would never come back.
+func TestATokenOfACopy(t *testing.T) {
+	t.Parallel()
+	ours := (&Case{}).randomToken(Incident{FlowLogID: "fl-1"})
+	for token, want := range map[string]string{"": "", ours: ours, ours + "0": "", "x": ""} {
+		for _, state := range []State{Open, Closed} {
+			if got, _ := FromCopy(Incident{State: state, RandomToken: token}, inventory.Row{State: inventory.Live}, noon); got.RandomToken != want {
+				t.Errorf("%s: the token %q of a copy becomes %q, want %q", state, token, got.RandomToken, want)
+			}
+		}
 	}
 }

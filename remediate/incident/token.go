@@ -63,3 +63,9 @@ func publicToken(scope inventory.Scope, lostID string, generation int) string {
 func (c *Case) randomToken(i Incident) string {
 	return TokenKey(c.Random[:]).sign(i.Scope, i.Generation, i.FlowLogID)
 }
+
+// isRandomToken reports whether a text looks like what randomToken returns.
+func isRandomToken(token string) bool {
+	b, err := hex.DecodeString(token)
+	return err == nil && len(b) == sha256.Size
+}
